@@ -1,7 +1,7 @@
 """Recurrent layers over time.
 
-The arithmetic of an LSTM step is implemented in six places. Each serves a case in which the others
-are slower or do not apply:
+The arithmetic of an LSTM step is implemented in seven places. Each serves a case in which the
+others are slower or do not apply:
 
 - ``torch.nn.LSTM``, which `Recurrent` wraps: inference on whole windows, every device but the CPU,
   stacked layers, masks. ``torch.nn.GRU`` is the only GRU for whole windows.
@@ -11,8 +11,10 @@ are slower or do not apply:
 - ``hard_lstm``: gates of old Keras models, which torch's layer cannot express. A kernel on the CPU
   without gradients, torch's operators elsewhere.
 - ``danq.inference.engine.recurrent_scan``: inference on variants as differences from a reference.
-  Windows join and leave at any step, which torch's layer cannot do. A kernel for LSTM on the CPU,
-  torch's operators for GRU and on other devices.
+  Windows join and leave at any step, which torch's layer cannot do. A kernel for LSTM in bfloat16
+  on the CPU, torch's operators for GRU and on other devices.
+- ``danq.inference.engine.lstm_rows``: the same for LSTM in float32 on the CPU, one compiled loop
+  over all steps.
 - ``danq.gpu.fused_lstm``: training and inference on CUDA devices, as few launches as possible.
 - ``danq.models.onnx_lstm``: only writes an operator of ONNX; it computes nothing.
 

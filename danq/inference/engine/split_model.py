@@ -21,6 +21,7 @@ from danq.core import (
     Recurrent,
 )
 from danq.inference.engine.forward import evaluation_copy
+from danq.inference.engine.lstm_rows import LstmRows
 from danq.inference.engine.packed_matrix import PackedMatrix
 from danq.inference.engine.pass_planning import Alternates, EncoderSteps, PassLimits
 from danq.inference.engine.recurrent_scan import (
@@ -66,6 +67,11 @@ def why_not_incremental(module: nn.Module) -> str | None:
     return None
 
 
+def runs_by_rows(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether an LSTM runs as `LstmRows`; oneDNN's products of bfloat16 use instructions for it."""
+    return device.type == "cpu" and dtype == torch.float32
+
+
 class SplitModel:
     """Copied layers of a model that can be evaluated incrementally.
 
@@ -80,6 +86,8 @@ class SplitModel:
 
     Attributes
     ----------
+    lstm
+        The directions of an LSTM that runs by rows; those of other layers are ``directions``.
     outputs
         Number of outputs of the model.
     steps
@@ -97,20 +105,20 @@ class SplitModel:
         self.encoder = evaluation_copy(module.encoder, device)
         self.steps = EncoderSteps.of(self.encoder, module.pooling.steps)
         self.directions: list[RecurrentDirection] = []
+        self.lstm: list[LstmRows] = []
+        rnn: nn.LSTM | nn.GRU | None = None
         if isinstance(module.temporal, Recurrent):
-            rnn: nn.LSTM | nn.GRU = evaluation_copy(module.temporal.rnn, device)  # type: ignore[assignment]
-            sides = (False, True)[: 1 + rnn.bidirectional]
-            self.directions = [RecurrentDirection(rnn, reverse, dtype) for reverse in sides]
+            rnn = evaluation_copy(module.temporal.rnn, device)  # type: ignore[assignment]
         dense = [*module.head.body, module.head.output]  # type: ignore[misc]
         first, *later = [layer for layer in dense if not isinstance(layer, nn.Dropout)]
         assert isinstance(first, nn.Linear)
         self.later_layers = evaluation_copy(nn.Sequential(*later), device)
-        self._copy_first_layer(first)
-        gates = 4 * self.directions[0].units if self.directions else first.out_features
+        self._copy_first_layer(first, rnn)
+        gates = first.out_features if rnn is None else 4 * rnn.hidden_size
         self.limits = PassLimits.of(gates, self.steps.length, cpu=device.type == "cpu")
 
-    def _copy_first_layer(self, first: nn.Linear) -> None:
-        """Copy the first dense layer, which is the largest, in parts.
+    def _copy_first_layer(self, first: nn.Linear, rnn: nn.LSTM | nn.GRU | None) -> None:
+        """Copy the recurrent layer, and in parts the first dense layer, which is the largest.
 
         A second copy of the whole layer takes longer than loading it.
         """
@@ -120,6 +128,16 @@ class SplitModel:
         bias = nn.functional.pad(first.bias.detach().float(), (0, width - first.out_features))
         self.bias = bias.to(self.device)
         self.first_features = first.out_features
+        by_step = first.weight.detach().view(first.out_features, length, -1)
+        sides = () if rnn is None else (False, True)[: 1 + rnn.bidirectional]
+        if isinstance(rnn, nn.LSTM) and runs_by_rows(self.dtype, self.device):
+            for own, reverse in zip(by_step.split(rnn.hidden_size, 2), sides, strict=True):
+                own = own.to(self.device, torch.float32)
+                padded = nn.functional.pad(own, (0, 0, 0, 0, 0, width - len(own)))
+                self.lstm.append(LstmRows(rnn, reverse, padded))
+            return
+        if rnn is not None:
+            self.directions = [RecurrentDirection(rnn, side, self.dtype) for side in sides]
         # For each direction and segment, the weights of its outputs (D, steps * H).
         self.weights: dict[tuple[int, range], PackedMatrix] = {}
         parts = [
@@ -130,7 +148,6 @@ class SplitModel:
         if not self.directions:
             features = first.in_features // length
             parts = [(0, features, range(step, step + 1)) for step in range(length)]
-        by_step = first.weight.detach().view(first.out_features, length, -1)
         for direction, units, steps in parts:
             own = by_step[:, :, direction * units : (direction + 1) * units]
             part = torch.zeros(width, len(steps) * units, dtype=self.dtype, device=self.device)
@@ -175,6 +192,8 @@ class SplitModel:
         count, device = inputs.references, self.device
         sums = torch.zeros(count + len(inputs.reference_of), len(self.bias), device=device)
         sums[:count] = self.bias
+        for layer in self.lstm:
+            layer.add_to(sums, inputs, tolerance)
         for direction, segment in self._segments(inputs, tolerance):
             values = self.weights[direction, segment.steps](segment.outputs)
             add_rows(sums, np.concatenate([np.arange(count), count + segment.alternates]), values)
@@ -183,7 +202,7 @@ class SplitModel:
 
     def _segments(self, inputs: StepInputs, tolerance: float) -> Iterator[tuple[int, Segment]]:
         """Outputs of the recurrent layer, with the index of their direction."""
-        if not self.directions:
+        if not self.directions and not self.lstm:
             yield from ((0, segment) for segment in changes_without_recurrence(inputs))
         for number, direction in enumerate(self.directions):
             for segment in scan(direction, inputs, tolerance=tolerance):

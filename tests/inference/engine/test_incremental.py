@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from danq.core import CnnRnn
+from danq.inference.engine import split_model
 from danq.inference.engine.incremental import Incremental
 from danq.inference.engine.pass_planning import Alternates, PassLimits, plan_passes
 from danq.inference.engine.recurrent_scan import RecurrentDirection
@@ -111,22 +112,31 @@ def test_all_substitutions_of_a_window(kind):
     np.testing.assert_allclose(found, whole_windows(module, other), rtol=0, atol=4e-6)
 
 
-def test_torch_operators_and_the_kernel_agree(monkeypatch):
-    module = model()
-    known, other, owner = cases(3, 4, 30)
-    fused = Incremental(module, EXACT)
-    one = fused.logits(known, other, owner)
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_torch_operators_and_the_kernels_agree(monkeypatch, bidirectional):
+    # 20 units do not fill the vectors of a kernel; 120 rows are several groups of a thread.
+    module = model(hidden=20, bidirectional=bidirectional)
+    known, other, owner = cases(3, 4, 120)
+    by_rows = Incremental(module, EXACT)
+    one = by_rows.logits(known, other, owner)
+    assert by_rows._split is not None
+    assert by_rows._split.lstm
+    monkeypatch.setattr(split_model, "runs_by_rows", lambda *_: False)
     setup = RecurrentDirection.__init__
 
     def unfused(self, *given):
         setup(self, *given)
         self.fused = False
 
-    monkeypatch.setattr(RecurrentDirection, "__init__", unfused)
-    for tolerance in (0.0, 1e-6):
-        engine = Incremental(module, replace(EXACT, tolerance=tolerance))
-        for left, right in zip(one, engine.logits(known, other, owner), strict=True):
-            np.testing.assert_allclose(left, right, rtol=0, atol=5e-6)
+    for fused in (True, False):
+        if not fused:
+            monkeypatch.setattr(RecurrentDirection, "__init__", unfused)
+        for tolerance in (0.0, 1e-6):
+            engine = Incremental(module, replace(EXACT, tolerance=tolerance))
+            assert engine._split is not None
+            assert not engine._split.lstm
+            for left, right in zip(one, engine.logits(known, other, owner), strict=True):
+                np.testing.assert_allclose(left, right, rtol=0, atol=1e-5)
 
 
 @needs_bf16

@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--bases", type=int, help="bases from its start; all by default")
     parser.add_argument("--track", action="append", required=True, help="track (repeatable)")
     parser.add_argument("--tolerance", type=float, help="tolerance of the states of the LSTM")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="fastest by default")
     parser.add_argument("--batch-size", type=int, help="mutated windows per batch")
     args = parser.parse_args()
     set_threads(args.threads)
@@ -139,7 +140,7 @@ def main() -> None:
     words = ["mutate", str(args.model), "--tile", "--genome", str(args.genome), "--out", str(out)]
     words += ["--region", f"{args.contig}:1-{end}", "--overwrite", "--device", "cpu"]
     words += [word for track in args.track for word in ("--track", track)]
-    for name in ("threads", "tolerance", "batch_size"):
+    for name in ("threads", "tolerance", "precision", "batch_size"):
         if getattr(args, name) is not None:
             words += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     before = machine()["load_average"]

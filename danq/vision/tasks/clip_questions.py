@@ -195,7 +195,7 @@ class ClipQuestions(Classification):
         ),
     )
     metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", classes="names", length="count")
-    recipe = task_recipe(epochs=12, lr=3e-3, batch_size=32)
+    recipe = task_recipe(epochs=24, lr=3e-3, batch_size=32)
     quick_epochs = 3
     sizes = Sizes(3000, 200, 500)
     quick_sizes = Sizes(96, 16, 32)

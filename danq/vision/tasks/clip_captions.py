@@ -137,7 +137,7 @@ class ClipCaptions(Task):
             "S2VT: Venugopalan et al., ICCV 2015",
             ClipCaptioner,
             _READER | {"attend": 0, "hidden": 128, "kind": "gru", "layers": 2},
-            {"epochs": 18},
+            {"epochs": 36, "lr": 2e-3},
         ),
         ModelDefinition(
             "one-frame",
@@ -145,12 +145,12 @@ class ClipCaptions(Task):
             "without the other frames",
             ClipCaptioner,
             _READER | {"attend": 0, "one_frame": True},
-            {"epochs": 5},
+            {"epochs": 3},
         ),
     )
     metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count")
-    recipe = task_recipe(epochs=14, lr=3e-3, batch_size=32)
-    sizes = Sizes(3000, 200, 500)
+    recipe = task_recipe(epochs=9, lr=3e-3, batch_size=32)
+    sizes = Sizes(5000, 200, 500)
     quick_sizes = Sizes(96, 16, 32)
     reported_metrics = ("exact", "bleu4")
     targets = (

@@ -236,7 +236,7 @@ class Relations(Classification):
             ModulatedAnswer,
             {"channels": [32, 48], "width": 64, "blocks": 3},
             # With a rate of 3e-3, it does not learn which colour is where.
-            {"epochs": 12, "lr": 7e-4, "batch_size": 8},
+            {"epochs": 24, "lr": 7e-4, "batch_size": 8},
         ),
         ModelDefinition(
             "attention",
